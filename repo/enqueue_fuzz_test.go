@@ -21,10 +21,11 @@ func FuzzSQLArguments(f *testing.F) {
 			`{"all":true}`, `{"search":" bakery "}`, `{"client_ids":[3,1,1]}`, `{"all":true,"search":"x"}`, `{"client_ids":[1.0,-1,1e3]}`, `{"search":"a\u202eb"}`,
 			`{"search":"\u00a0x\u3000"}`, `{"all":true,"dry_run":true}`, `{"all":null,"client_ids":[9007199254740993]}`, `[]`, `{"search":{"a":[[[]]]}}`, `{"search":"\u0000"}`,
 		},
-		"map":    {`{"pairs":[{"company":"a","client_id":1}],"replace":true}`, `{"pairs":[]}`, `{"pairs":{}}`, `{"pairs":[null,1]}`},
-		"unmap":  {`{"mapping_ids":["0190F1A4-5C6B-7D3E-8F90-A1B2C3D4E5F6"]}`, `{"mapping_ids":[1,[],{}]}`},
-		"resync": {`{}`, `{"x":1}`, `null`},
-		"other":  {`{}`},
+		"map":     {`{"pairs":[{"company":"a","client_id":1}],"replace":true}`, `{"pairs":[]}`, `{"pairs":{}}`, `{"pairs":[null,1]}`},
+		"unmap":   {`{"mapping_ids":["0190F1A4-5C6B-7D3E-8F90-A1B2C3D4E5F6"]}`, `{"mapping_ids":[1,[],{}]}`},
+		"resync":  {`{}`, `{"x":1}`, `null`},
+		"suggest": {`{}`, `{"min":0.5}`, `null`},
+		"other":   {`{}`},
 	} {
 		for _, args := range list {
 			f.Add(kind, args)

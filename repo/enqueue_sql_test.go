@@ -241,7 +241,7 @@ func TestEnqueueRefuses(t *testing.T) {
 		kind, args string
 		code, want string
 	}{
-		{"acme", w.conn, "export", `{}`, "22023", `kind "export" is unknown: want import, map, unmap or resync`},
+		{"acme", w.conn, "export", `{}`, "22023", `kind "export" is unknown: want import, map, unmap, resync or suggest`},
 		{"acme", w.conn, "import", `[]`, "22023", "want a JSON object"},
 		{"acme", w.conn, "import", `{}`, "22023", "want one of all, search and client_ids"},
 		{"acme", w.conn, "import", `{"all": true, "search": "x"}`, "22023", "want one of all"},

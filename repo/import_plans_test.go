@@ -134,7 +134,7 @@ func (w *fixture) touchOf(t *testing.T, all []repo.Client, few int) {
 		asked = append(asked, repo.SuggestClient{ID: c.ID, Norm: strings.ToLower(c.Name), Stem: strings.ToLower(c.Name)})
 	}
 	whole := func(norm string) (stem, form string) { return norm, "" }
-	suggested := must[repo.Suggested](t)(w.Suggest(ctx, w.tenant, w.conn, asked, repo.SuggestOptions{Split: whole, Similar: 2, PerClient: 1}))
+	suggested := must[repo.Suggested](t)(w.Suggest(ctx, w.tenant, w.conn, asked, repo.SuggestOptions{Split: whole, Similar: 1, PerClient: 1}))
 	if len(suggested.Pairs) != few {
 		t.Errorf("%d pairs suggested, want %d", len(suggested.Pairs), few)
 	}

@@ -152,6 +152,18 @@ func strangers(w *fixture, claim repo.Claim, company uuid.UUID, mappings []uuid.
 		_, err := w.Suggest(ctx, t, w.conn, []repo.SuggestClient{{ID: 77, Norm: "client 1", Stem: "client 1"}}, suggestOptions())
 		return err
 	})
+	add("SuggestProgress", repo.ErrFenced, func(ctx context.Context, t string) error {
+		_, err := w.SuggestProgress(ctx, ref(t), 9, 9)
+		return err
+	})
+	add("StoreSuggestions", repo.ErrFenced, func(ctx context.Context, t string) error {
+		_, err := w.StoreSuggestions(ctx, ref(t), repo.SuggestionList{Notices: []string{"stolen"}})
+		return err
+	})
+	add("Suggestions", errNothing, func(ctx context.Context, t string) error {
+		found, err := w.Suggestions(ctx, t, w.conn, repo.SuggestionFilter{})
+		return nothing(append(found.Notices, make([]string, len(found.Pairs)+found.Total)...), err)
+	})
 	add("FindCompanies", errNothing, func(ctx context.Context, t string) error {
 		return nothing(w.FindCompanies(ctx, t, company.String(), "nobody"))
 	})
@@ -366,10 +378,16 @@ func TestTenantsAreApart(t *testing.T) {
 				select k::text from halosync.api_keys k where tenant = 'acme' union all
 				select s::text from halosync.sessions s where tenant = 'acme' union all
 				select a::text from halosync.answers a where tenant = 'acme' union all
+				select l::text from halosync.suggestion_lists l where tenant = 'acme' union all
+				select s::text from halosync.suggestions s where tenant = 'acme' union all
 				select e::text from halosync.events e where tenant = 'acme') all_of_acme`)
 	}
 	mine := must[[]repo.Company](t)(w.Companies(t.Context(), "acme", repo.CompanyFilter{}))[0].ID
 	mappings := w.mappingIDs()
+	repotest.Exec(t, w.url, `insert into halosync.suggestion_lists (tenant, connection_id, run_id, notices) values ('acme', $1, $2, '{something}')`, w.conn, claim.Run.ID)
+	repotest.Exec(t, w.url, `
+		insert into halosync.suggestions (tenant, connection_id, position, company_id, client_id, client_name, score, reason, ambiguous)
+		values ('acme', $1, 1, $2, 77, 'Client 77', 90, 'same name', false)`, w.conn, mine)
 	repotest.Exec(t, w.url, `insert into halosync.answers (tenant, key, owner, print) values ('acme', 'key-1', $1, '')`, answerOwner)
 	before, table := snapshot(), strangers(w, claim, mine, mappings)
 	for method, s := range table {
@@ -448,6 +466,12 @@ func TestForeignKeysHoldTheTenant(t *testing.T) {
 			values ('globex', $1, 1, 'x', false)`, w.conn),
 		"run of a connection": tryExec(t, w.url, `insert into halosync.runs (id, tenant, connection_id, kind, request_key)
 			values (gen_random_uuid(), 'globex', $1, 'import', 'k')`, w.conn),
+		"list of suggestions of a connection": tryExec(t, w.url, `insert into halosync.suggestion_lists (tenant, connection_id, run_id)
+			values ('globex', $1, gen_random_uuid())`, w.conn),
+		"suggestion of a company": tryExec(t, w.url, `
+			with list as (insert into halosync.suggestion_lists (tenant, connection_id, run_id) values ('acme', $1, gen_random_uuid()))
+			insert into halosync.suggestions (tenant, connection_id, position, company_id, client_id, client_name, score, reason, ambiguous)
+			values ('acme', $1, 1, $2, 1, 'x', 90, '', false)`, w.conn, theirs[0].ID),
 		"update of a tenant": tryExec(t, w.url, `update halosync.companies set tenant = '' where tenant = 'globex'`),
 	} {
 		if err == nil {

@@ -58,6 +58,9 @@ func TestArgumentsOfMappings(t *testing.T) {
 		"unmap, nothing":   {UnmapArgs{}.Validate(), "connection id: missing"},
 		"resync":           {ResyncArgs{Tenant: "acme", ConnectionID: otherUUID}.Validate(), ""},
 		"resync, by whom?": {ResyncArgs{Tenant: "acme", ConnectionID: otherUUID, RequestedBy: "\n"}.Validate(), "requested by: only space"},
+		"suggest":          {SuggestArgs{Tenant: "acme", ConnectionID: otherUUID}.Validate(), ""},
+		"suggest, by whom": {SuggestArgs{Tenant: "acme", ConnectionID: otherUUID, RequestedBy: "\n"}.Validate(), "requested by: only space"},
+		"suggest, nothing": {SuggestArgs{}.Validate(), "tenant: missing"},
 		"resync, nothing":  {ResyncArgs{}.Validate(), "tenant: missing"},
 	} {
 		switch {
@@ -83,6 +86,10 @@ func TestSameRequests(t *testing.T) {
 	}
 	if one.queue() != QueueImport || two.queue() != QueueResync {
 		t.Errorf("queues %s and %s", one.queue(), two.queue())
+	}
+	if Key(KindSuggest, SuggestArgs{Tenant: "acme", ConnectionID: otherUUID}) !=
+		Key(KindSuggest, SuggestArgs{Tenant: "acme", ConnectionID: strings.ToUpper(otherUUID), RequestedBy: "ann"}) {
+		t.Error("the suggestions for another requester count as a different request")
 	}
 	a, b := validUnmap(), validUnmap()
 	a.MappingIDs, b.MappingIDs = []string{otherUUID, testUUID}, []string{testUUID, strings.ToUpper(otherUUID), testUUID}
@@ -112,10 +119,11 @@ func TestEnqueueStored(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, database(t))
 	for kind, args := range map[string]string{
-		KindImport: `{"tenant":"acme","connection_id":"` + otherUUID + `","all":true}`,
-		KindMap:    `{"tenant":"acme","connection_id":"` + otherUUID + `","pairs":[{"company":"x","client_id":3}]}`,
-		KindUnmap:  `{"tenant":"acme","connection_id":"` + otherUUID + `","mapping_ids":["` + testUUID + `"]}`,
-		KindResync: `{"tenant":"acme","connection_id":"` + otherUUID + `","scheduled":true}`,
+		KindImport:  `{"tenant":"acme","connection_id":"` + otherUUID + `","all":true}`,
+		KindMap:     `{"tenant":"acme","connection_id":"` + otherUUID + `","pairs":[{"company":"x","client_id":3}]}`,
+		KindUnmap:   `{"tenant":"acme","connection_id":"` + otherUUID + `","mapping_ids":["` + testUUID + `"]}`,
+		KindResync:  `{"tenant":"acme","connection_id":"` + otherUUID + `","scheduled":true}`,
+		KindSuggest: `{"tenant":"acme","connection_id":"` + otherUUID + `"}`,
 	} {
 		id := NewRunID()
 		for range 2 { // the second time changes nothing

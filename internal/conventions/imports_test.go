@@ -34,7 +34,7 @@ var house = map[string]struct {
 		"it opens a handle on a connection's Halo",
 	},
 	"internal/dispatch": {[]string{"repo", "tasks"}, "it connects the ledger and the queue, for all use cases"},
-	"internal/run":      {[]string{"halo", "halo/proof", "internal/dial", "internal/dispatch", "internal/ratelimit", "internal/secret", "repo", "tasks"}, "it executes runs of any kind"},
+	"internal/run":      {[]string{"halo", "halo/proof", "internal/bulkhead", "internal/dial", "internal/dispatch", "internal/ratelimit", "internal/secret", "repo", "tasks"}, "it executes runs of any kind"},
 	"internal/listing": {
 		[]string{"halo", "halo/proof", "internal/dial", "internal/names", "internal/ratelimit", "internal/run", "repo"},
 		"code that import and resync share",
@@ -42,23 +42,23 @@ var house = map[string]struct {
 	"internal/importer":  {[]string{"halo", "halo/proof", "internal/dial", "internal/listing", "internal/run", "repo", "tasks"}, "one use case, independent of the others"},
 	"internal/mapper":    {[]string{"halo", "halo/proof", "internal/dial", "internal/listing", "internal/names", "internal/run", "repo", "tasks"}, "one use case, independent of the others"},
 	"internal/resync":    {[]string{"halo", "halo/proof", "internal/dial", "internal/listing", "internal/ratelimit", "internal/run", "repo", "tasks"}, "one use case, independent of the others"},
-	"internal/suggest":   {[]string{"halo", "halo/proof", "internal/names", "repo", "tasks"}, "one use case, independent of the others"},
+	"internal/suggest":   {[]string{"halo", "halo/proof", "internal/bulkhead", "internal/dial", "internal/names", "internal/run", "repo", "tasks"}, "one use case, independent of the others"},
 	"internal/scheduler": {[]string{"internal/sleep", "internal/dispatch", "internal/schedule", "internal/secret", "repo", "tasks"}, "scheduled work of the fleet"},
 	"internal/engine": {
 		[]string{
-			"halo", "halo/proof", "internal/bulkhead", "internal/dial", "internal/dispatch", "internal/mapper", "internal/names", "internal/plaintext", "internal/ratelimit",
-			"internal/schedule", "internal/secret", "internal/suggest", "repo", "tasks",
+			"halo", "halo/proof", "internal/dial", "internal/dispatch", "internal/mapper", "internal/names", "internal/plaintext", "internal/ratelimit",
+			"internal/schedule", "internal/secret", "repo", "tasks",
 		},
 		"it has the functions that interfaces call; internal/setup opens their parts",
 	},
 	"internal/engine/enginetest": {
 		[]string{
 			"halo", "internal/bulkhead", "internal/dial", "internal/dispatch", "internal/engine", "internal/importer", "internal/mapper", "internal/ratelimit",
-			"internal/resync", "internal/run", "internal/scheduler", "repo", "tasks",
+			"internal/resync", "internal/run", "internal/scheduler", "internal/suggest", "repo", "tasks",
 		},
 		"a test kit of the use cases",
 	},
-	"internal/console":                 {[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/schedule", "internal/secret", "internal/suggest", "repo", "tasks"}, "it renders pages for the use cases, uses their error and request types, and opens no parts itself"},
+	"internal/console":                 {[]string{"halo", "internal/access", "internal/engine", "internal/plaintext", "internal/problem", "internal/ratelimit", "internal/schedule", "internal/secret", "repo", "tasks"}, "it renders pages for the use cases, uses their error and request types, and opens no parts itself"},
 	"internal/config":                  {[]string{"internal/secret", "internal/ratelimit"}, "it reads the environment into the types of these packages"},
 	"internal/ratelimit":               {[]string{"internal/sleep"}, "it needs only Redis"},
 	"internal/bulkhead":                {nil, "a leaf"},
@@ -87,7 +87,7 @@ var house = map[string]struct {
 	},
 	"internal/demo":    {[]string{"halo/halotest", "internal/devstack"}, "it drives the programs from outside"},
 	"internal/problem": {[]string{"halo", "internal/bulkhead", "internal/engine", "internal/plaintext", "internal/ratelimit", "internal/secret", "repo"}, "it explains the errors that these packages return to a person"},
-	"internal/view":    {[]string{"internal/engine", "internal/suggest", "repo", "tasks"}, "JSON records of the use cases' results"},
+	"internal/view":    {[]string{"internal/engine", "repo", "tasks"}, "JSON records of the use cases' results"},
 	"internal/setup": {
 		[]string{"halo", "tasks", "repo", "internal/bulkhead", "internal/config", "internal/dial", "internal/dispatch", "internal/engine", "internal/ratelimit", "internal/secret", "internal/traces"},
 		"it opens the parts that both programs use",
@@ -96,7 +96,7 @@ var house = map[string]struct {
 		[]string{
 			"halo", "tasks", "repo", "repo/schema", "internal/access", "internal/api", "internal/bulkhead", "internal/config", "internal/console", "internal/doctor", "internal/engine",
 			"internal/importer", "internal/limits", "internal/mapper", "internal/plaintext", "internal/queuemon", "internal/ratelimit", "internal/resync", "internal/run",
-			"internal/schedule", "internal/scheduler", "internal/secret", "internal/setup", "internal/stdout", "internal/telemetry", "internal/traces",
+			"internal/schedule", "internal/scheduler", "internal/secret", "internal/setup", "internal/stdout", "internal/suggest", "internal/telemetry", "internal/traces",
 		},
 		"it connects all parts and imports no test kits",
 	},

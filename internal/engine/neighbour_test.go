@@ -16,64 +16,72 @@ import (
 	"github.com/halosync/halosync/internal/engine/enginetest"
 	"github.com/halosync/halosync/internal/problem"
 	"github.com/halosync/halosync/repo"
+	"github.com/halosync/halosync/tasks"
 )
 
-// While a tenant's suggestions are being computed, the same tenant gets no second ones,
-// and a neighbour does. If Postgres is busy with the suggestions of others, a caller is told
-// so.
+// While a tenant's suggestions are being computed, the tenant's next ones wait in the queue,
+// and a neighbour's do not. If all slots for suggestions or Postgres' share is in use, a
+// run waits too, and everything else continues.
 func TestSuggestionsPerTenant(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 30)
-	bounds := repo.NewBounds(4, 2)
-	limited := w.engine.With(func(c *enginetest.Config) {
-		c.Store, c.Suggestions = w.store.Bounded(bounds), bulkhead.New("suggestions", 10, 1)
-	})
-	for _, tenant := range []string{"bravo", "acme"} {
+	for _, tenant := range []string{"bravo", "acme", "delta"} {
 		side := w.halo.Tenant(tenant)
 		side.App(testApp, testSecret)
 		side.Seed(30, 7)
-		in := w.input("c")
-		in.HaloTenant = tenant
-		if _, err := w.engine.AddConnection(t.Context(), tenant, "test", in); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{"c", "d"} {
+			in := w.input(name)
+			in.HaloTenant = tenant
+			if _, err := w.engine.AddConnection(t.Context(), tenant, "test", in); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
+	worker := w.engine.With(func(c *enginetest.Config) { c.Suggesting = 2 })
 	gate := w.halo.Gate(halotest.Rule{Tenant: w.halo.Tenant("bravo"), Route: halotest.RouteList})
-	var all sync.WaitGroup
-	all.Go(func() {
-		if _, err := limited.Suggest(t.Context(), "bravo", "c", 0); err != nil {
-			t.Errorf("the first: %v", err)
-		}
-	})
+	first := w.requestSuggestions("bravo", "c")
+	ended := make(chan repo.Run)
+	go func() { ended <- w.await(worker, first) }()
 	for gate.Held() == 0 {
 		time.Sleep(time.Millisecond) //nolint:forbidigo // polls for a condition
 	}
-	_, err := limited.Suggest(t.Context(), "bravo", "c", 0)
-	if p := problem.Of(err); p.Status != http.StatusTooManyRequests || p.RetryAfter == 0 {
-		t.Errorf("the second of the same tenant: %v", err)
+	waits := func(by *enginetest.Worker, tenant, connection, why string) repo.Run {
+		t.Helper()
+		run := w.requestSuggestions(tenant, connection)
+		err := by.Execute(t.Context(), run)
+		if _, later := tasks.IsLater(err); !later {
+			t.Errorf("%s was not postponed: %v", tenant, err)
+		}
+		if run = runOf(t, w, run); run.State != repo.StateQueued || !strings.Contains(run.WaitReason, why) {
+			t.Errorf("%s: %s, waiting for %q, want %q", tenant, run.State, run.WaitReason, why)
+		}
+		return run
 	}
-	if _, err := limited.Suggest(t.Context(), "acme", "c", 0); err != nil {
-		t.Errorf("a neighbour: %v", err)
+	second := waits(worker, "bravo", "d", "limit of this tenant reached: suggestions")
+	w.suggest(worker, "acme", "c", 0)
+	slot, err := worker.Bulkheads()[0].Acquire(t.Context(), 0, "globex", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delta := waits(worker, "delta", "c", "limit of this worker reached: suggestions")
+	slot()
+	if run := w.await(worker, delta); run.State != repo.StateSucceeded {
+		t.Errorf("a free slot: %s: %s", run.State, run.Error)
 	}
 	gate.Open()
-	all.Wait()
-
-	heavy := bounds.Bulkheads()[1]
-	for _, tenant := range []string{"globex", "initech"} {
-		release, err := heavy.Acquire(t.Context(), 0, tenant, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer release()
+	if run := <-ended; run.State != repo.StateSucceeded {
+		t.Errorf("the first: %s: %s", run.State, run.Error)
 	}
+	if run := w.await(worker, second); run.State != repo.StateSucceeded {
+		t.Errorf("the second of the same tenant: %s: %s", run.State, run.Error)
+	}
+
+	defer busyStatements(t, worker)()
 	ctx, cancel := context.WithCancel(t.Context())
-	failed := make(chan error)
-	go func() {
-		_, err := limited.Suggest(ctx, "acme", "c", 0)
-		failed <- err
-	}()
+	failed, run := make(chan error), w.requestSuggestions("acme", "c")
+	go func() { failed <- worker.Execute(ctx, run) }()
 	for range 20 { // meanwhile, others use Postgres
-		if _, err := limited.FindConnection(t.Context(), "bravo", "c"); err != nil {
+		if _, err := worker.FindConnection(t.Context(), "bravo", "c"); err != nil {
 			t.Errorf("a neighbour: %v", err)
 		}
 	}

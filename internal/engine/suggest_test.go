@@ -8,12 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/halo/proof"
 	"github.com/halosync/halosync/internal/engine/enginetest"
 	"github.com/halosync/halosync/internal/names"
+	"github.com/halosync/halosync/repo"
 	"github.com/halosync/halosync/repo/repotest"
 	"github.com/halosync/halosync/tasks"
 )
@@ -24,9 +26,9 @@ func TestSuggestFindsNameVariants(t *testing.T) {
 	w := newFixture(t, 300)
 	conn := w.connect("t1", "c")
 	truth := w.noisyCompanies("t1", rand.New(rand.NewPCG(4, 4)))
-	found, err := w.engine.Suggest(t.Context(), "t1", "c", 0.5)
-	if err != nil || len(found.Notices) > 0 {
-		t.Fatal(err, found.Notices)
+	found := w.suggest(w.engine, "t1", "c", 0.5)
+	if len(found.Notices) > 0 {
+		t.Fatal(found.Notices)
 	}
 	right, wrong, ambiguous, surelyRight := 0, 0, 0, 0
 	for _, s := range found.Pairs {
@@ -63,18 +65,23 @@ func TestSuggestFindsNameVariants(t *testing.T) {
 	if _, err := w.engine.Dismiss(t.Context(), "t1", "ann", "c", append(pairs, tasks.Pair{Company: "nobody", ClientID: 3})); err == nil {
 		t.Error("a company that does not exist was dismissed")
 	}
-	args := tasks.MapArgs{Tenant: "t1", ConnectionID: conn.ID.String(), Suggested: true, Pairs: found.Certain(0.9)}
+	args := tasks.MapArgs{Tenant: "t1", ConnectionID: conn.ID.String(), Suggested: true, Pairs: w.certain("t1", "c")}
 	j := tasks.Job[tasks.MapArgs]{RunID: tasks.NewRunID(), Args: args, Attempt: 1, Draining: make(chan struct{})}
 	if result, err := w.engine.Map(t.Context(), j); err != nil || result.Linked != len(args.Pairs) {
 		t.Errorf("mapped %d of %d, %v", result.Linked, len(args.Pairs), err)
 	}
-	after, err := w.engine.Suggest(t.Context(), "t1", "c", 0)
-	if err != nil {
-		t.Fatal(err)
+	left, err := w.engine.Suggestions(t.Context(), "t1", "c", repo.SuggestionFilter{})
+	if err != nil || left.RunID != found.RunID {
+		t.Fatalf("run %s, want %s: %v", left.RunID, found.RunID, err)
 	}
-	for _, s := range after.Pairs {
-		if s.CompanyID == first.CompanyID && s.ClientID == first.ClientID || s.Score >= 0.9 && !s.Ambiguous {
-			t.Errorf("suggested again: %+v", s)
+	for what, list := range map[string]repo.StoredSuggestions{"stored": left, "computed again": w.suggest(w.engine, "t1", "c", 0)} {
+		if list.Total != len(list.Pairs) || list.Total == 0 {
+			t.Errorf("%s: %d suggestions, total %d", what, len(list.Pairs), list.Total)
+		}
+		for _, s := range list.Pairs {
+			if s.CompanyID == first.CompanyID && s.ClientID == first.ClientID || s.Score >= 0.9 && !s.Ambiguous {
+				t.Errorf("%s: suggested again: %+v", what, s)
+			}
 		}
 	}
 	for _, m := range w.mappings("t1") {
@@ -146,9 +153,9 @@ func TestSuggestWithoutTrigrams(t *testing.T) {
 		}
 	}
 	repotest.Exec(t, w.url, `drop extension pg_trgm`)
-	found, err := w.engine.Suggest(t.Context(), "t1", "c", 0)
-	if err != nil || !strings.Contains(strings.Join(found.Notices, " "), "pg_trgm") {
-		t.Fatalf("%v, %q", err, found.Notices)
+	found := w.suggest(w.engine, "t1", "c", 0)
+	if !strings.Contains(strings.Join(found.Notices, " "), "pg_trgm") {
+		t.Fatalf("%q", found.Notices)
 	}
 	got := ""
 	for _, s := range found.Pairs {
@@ -159,7 +166,8 @@ func TestSuggestWithoutTrigrams(t *testing.T) {
 	}
 }
 
-// If the list of clients cannot be read completely, Suggest returns no suggestions.
+// If the list of clients cannot be read completely, the run fails and the former
+// suggestions remain.
 func TestSuggestNeedsTheWholeList(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 250)
@@ -168,15 +176,38 @@ func TestSuggestNeedsTheWholeList(t *testing.T) {
 	if _, err := w.engine.AddCompanies(t.Context(), "t1", "test", []string{w.tenant.Clients()[1].Name}, ""); err != nil {
 		t.Fatal(err)
 	}
-	w.halo.Fault(halotest.Rule{Route: halotest.RouteList, Nth: 3, Times: halotest.Forever}, halotest.Status(500, ""))
-	if found, err := w.engine.Suggest(t.Context(), "t1", "c", 0); err == nil || len(found.Pairs) > 0 {
-		t.Errorf("%d suggestions, error %v", len(found.Pairs), err)
+	broken := halotest.Rule{Route: halotest.RouteList, Nth: 3, Times: halotest.Forever}
+	w.halo.Fault(broken, halotest.Status(500, ""))
+	failed := w.requestSuggestions("t1", "c")
+	if err := w.engine.Execute(t.Context(), failed); err == nil {
+		t.Error("the run succeeded")
+	}
+	found, err := w.engine.Suggestions(t.Context(), "t1", "c", repo.SuggestionFilter{})
+	if err != nil || !found.ComputedAt.IsZero() || found.RunID != uuid.Nil || len(found.Pairs) > 0 {
+		t.Errorf("never computed: %+v, error %v", found, err)
 	}
 	w.halo.ClearFaults()
+	if run := w.await(w.engine, failed); run.State != repo.StateSucceeded { // once Halo answers again
+		t.Fatalf("%s: %s", run.State, run.Error)
+	}
+	former, err := w.engine.Suggestions(t.Context(), "t1", "c", repo.SuggestionFilter{})
+	if err != nil || len(former.Pairs) == 0 || former.RunID != failed.ID {
+		t.Errorf("%+v, error %v", former, err)
+	}
+	w.halo.Fault(broken, halotest.Status(400, ""))
+	if run := w.await(w.engine, w.requestSuggestions("t1", "c")); run.State != repo.StateFailed || run.Error == "" {
+		t.Errorf("with a broken page: %s, %q", run.State, run.Error)
+	}
+	w.halo.ClearFaults()
+	still, err := w.engine.Suggestions(t.Context(), "t1", "c", repo.SuggestionFilter{})
+	if err != nil || !cmp.Equal(still, former) {
+		t.Errorf("a failed run changed the suggestions: %s, error %v", cmp.Diff(former, still), err)
+	}
 	w.app.Rights(halotest.ReadNone)
-	found, err := w.engine.Suggest(t.Context(), "t1", "c", 0)
-	if err != nil || !strings.Contains(strings.Join(found.Notices, " "), "returned no clients") {
-		t.Errorf("without rights: %v, error %v", found.Notices, err)
+	run := w.await(w.engine, w.requestSuggestions("t1", "c"))
+	found, err = w.engine.Suggestions(t.Context(), "t1", "c", repo.SuggestionFilter{})
+	if err != nil || run.State != repo.StatePartial || !strings.Contains(strings.Join(found.Notices, " "), "returned no clients") {
+		t.Errorf("without rights: %s, %v, error %v", run.State, found.Notices, err)
 	}
 }
 
@@ -201,8 +232,8 @@ func TestSuggestReadsAListThatMovesAgain(t *testing.T) {
 			w.tenant.Delete(5)
 		}
 	})
-	found, err := w.engine.Suggest(t.Context(), "t1", "c", 0.5)
-	if err != nil || first.Load() != 4 || len(found.Pairs) != 2 || len(found.Certain(0.9)) > 0 {
-		t.Errorf("%+v, error %v", found, err)
+	found := w.suggest(w.engine, "t1", "c", 0.5)
+	if first.Load() != 4 || len(found.Pairs) != 2 || len(w.certain("t1", "c")) > 0 {
+		t.Errorf("%+v", found)
 	}
 }
