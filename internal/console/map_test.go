@@ -186,6 +186,33 @@ func TestMapSuggestions(t *testing.T) {
 	s.get("/map").wants(200, "Cole and Son").lacks("Add Aaron Bakery and", "Add Brown Bakery and")
 }
 
+// The page shows the best suggestions; when the user has decided on one, the next one appears.
+func TestMapShowsTheBestSuggestions(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 0)
+	var own, theirs []string
+	for i := range maxOffers + 2 {
+		name := strings.Repeat(string(rune('a'+i/26))+string(rune('a'+i%26)), 4)
+		own, theirs = append(own, name), append(theirs, name+" Ltd")
+	}
+	s.named(theirs...)
+	s.existing(own...)
+	s.connect("Main")
+	p := s.press(s.get("/map"), "Find suggestions")
+	s.perform(s.computing(p))
+	p = s.press(p, "Refresh").wants(200, "52 suggestions.", "These are the best 50 of 52.")
+	if n := len(p.rows()); n != maxOffers {
+		t.Errorf("%d suggestions", n)
+	}
+	for left := maxOffers + 1; left > maxOffers-1; left-- {
+		first := p.rows()[0][0]
+		p = s.press(p, "Dismiss "+first+" and "+first+" Ltd").wants(200)
+		if n, more := len(p.rows()), strings.Contains(textOf(p.doc), "These are the best"); n != min(left, maxOffers) || more != (left > maxOffers) {
+			t.Errorf("%d suggestions of %d; said that there are more: %v", n, left, more)
+		}
+	}
+}
+
 // The user is told if a suggestion was decided elsewhere.
 func TestMapSuggestionGone(t *testing.T) {
 	t.Parallel()

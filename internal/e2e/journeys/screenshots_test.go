@@ -77,7 +77,7 @@ func (tech *technician) everyWizard() {
 	tech.Heading("Map existing company")
 	tech.pair("Brown's Bread", "kestrel br", "Kestrel Brewing")
 	tech.Read("1 pair to map")
-	tech.Press("Show suggestions")
+	tech.Press("Find suggestions")
 	tech.See("button", "Refresh suggestions")
 	tech.audit()
 	tech.picture("map", browsertest.Light, browsertest.Wide, 1000)
