@@ -10,11 +10,12 @@ import (
 	"github.com/halosync/halosync/internal/secret"
 )
 
-// Statements that run at each tick, for the test of their plans.
+// Statements for the tests of their plans.
 const (
 	LockDueSQL      = lockDueSQL
 	LateSQL         = lateSQL
 	UndispatchedSQL = undispatchedSQL
+	SuggestionsSQL  = suggestionsSQL
 )
 
 // OverrideTenant makes a store run every statement in the scope of one tenant,

@@ -125,6 +125,9 @@ func fill(t *testing.T, url, tenant string, conn uuid.UUID) {
 		`insert into halosync.run_pages (tenant, run_id, pass, page, client_ids) values ($1, $2, 0, 0, '{1}')`,
 		`insert into halosync.run_findings (tenant, run_id, client_id, outcome) values ($1, $2, 1, 'seen')`,
 		`insert into halosync.dismissals (tenant, connection_id, company_id, client_id, dismissed_by) values ($1, $2, $2, 1, 'ann')`,
+		`insert into halosync.suggestion_lists (tenant, connection_id, run_id) values ($1, $2, $2)`,
+		`insert into halosync.suggestions (tenant, connection_id, position, company_id, client_id, client_name, score, reason, ambiguous)
+			values ($1, $2, 1, $2, 1, 'n', 90, '', false)`,
 		`insert into halosync.events (tenant, actor, action, run_id) values ($1, 'ann', 'test', $2)`,
 		`insert into halosync.security_events (tenant, kind, outcome, actor) values ($1, 'signin', 'succeeded', $2::uuid::text)`,
 		`insert into halosync.api_keys (tenant, id, name, scope, hash, created_by) values ($1, $2, 'n', 'read', sha256($1::text::bytea), 'ann')`,

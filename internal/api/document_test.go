@@ -75,7 +75,7 @@ func (w *world) mustBeComplete() {
 	}
 	want := strings.Fields(`add-company add-connection approve-run cancel-run clear-schedule delete-mapping delete-mappings
 		dismiss-suggestions get-connection get-run import list-clients list-companies list-connections list-events list-mappings
-		list-runs list-schedules list-suggestions map pause-connection preview-removal remove-connection restore-mappings
+		list-runs list-schedules list-suggestions map pause-connection preview-removal remove-connection request-suggestions restore-mappings
 		resume-connection resync retry-run set-schedule test-connection undo-run update-connection watch-run`)
 	if !slices.Equal(have, want) {
 		w.t.Errorf("operations %v", have)

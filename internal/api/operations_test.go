@@ -59,5 +59,7 @@ func (w *world) dump() string {
 			select m::text from halosync.mappings m where tenant = 'acme' union all
 			select r::text from halosync.runs r where tenant = 'acme' union all
 			select d::text from halosync.dismissals d where tenant = 'acme' union all
+			select l::text from halosync.suggestion_lists l where tenant = 'acme' union all
+			select s::text from halosync.suggestions s where tenant = 'acme' union all
 			select e::text from halosync.events e where tenant = 'acme') all_of_acme`)
 }

@@ -194,6 +194,8 @@ func rowsOf(in *installation.Installation, tenant string) string {
 			select r::text from halosync.runs r where tenant = $1 union all
 			select i::text from halosync.run_items i where tenant = $1 union all
 			select d::text from halosync.dismissals d where tenant = $1 union all
+			select l::text from halosync.suggestion_lists l where tenant = $1 union all
+			select s::text from halosync.suggestions s where tenant = $1 union all
 			select k::text from halosync.api_keys k where tenant = $1 union all
 			select e::text from halosync.events e where tenant = $1) everything`, tenant)
 }
