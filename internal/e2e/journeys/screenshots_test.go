@@ -80,7 +80,7 @@ func (tech *technician) everyWizard() {
 	tech.Press("Find suggestions")
 	tech.See("button", "Refresh suggestions")
 	tech.audit()
-	tech.picture("map", browsertest.Light, browsertest.Wide, 1000)
+	tech.picture("map", browsertest.Light, browsertest.Wide, 1240)
 }
 
 // liveForAMonth imports from a changing Halo PSA and adds a resync for each
