@@ -3,6 +3,7 @@ package repo
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -77,7 +78,7 @@ func replaceSuggestions(ctx context.Context, tx pgx.Tx, ref RunRef, list Suggest
 	scores, reasons, ambiguous := make([]int16, n), make([]string, n), make([]bool, n)
 	for i, p := range list.Pairs {
 		companies[i], clients[i], names[i] = p.CompanyID, p.ClientID, short(note(p.ClientName), maxSuggestionText)
-		scores[i], reasons[i], ambiguous[i] = int16(hundredths(p.Score)), short(note(p.Reason), maxSuggestionText), p.Ambiguous
+		scores[i], reasons[i], ambiguous[i] = hundredths(p.Score), short(note(p.Reason), maxSuggestionText), p.Ambiguous
 	}
 	notices := make([]string, len(list.Notices))
 	for i, notice := range list.Notices {
@@ -107,7 +108,13 @@ func replaceSuggestions(ctx context.Context, tx pgx.Tx, ref RunRef, list Suggest
 const maxSuggestionText = 1000
 
 // hundredths returns a score in whole hundredths, as the table stores it.
-func hundredths(score float64) int { return int(score*100 + 0.5) }
+func hundredths(score float64) int16 { return int16(math.Round(score * 100)) }
+
+// minHundredths returns the lowest score in whole hundredths that is at least minScore.
+func minHundredths(minScore float64) int16 {
+	const rounding = 1e-6 // of a float such as 0.29, which is a little less
+	return int16(math.Ceil(minScore*100 - rounding))
+}
 
 // SuggestionFilter selects suggestions of a connection.
 type SuggestionFilter struct {
@@ -129,7 +136,7 @@ type StoredSuggestions struct {
 // the company or the client was mapped since they were computed, and pairs that a person
 // dismissed or unmapped.
 func (s *Store) Suggestions(ctx context.Context, tenant string, connectionID uuid.UUID, f SuggestionFilter) (StoredSuggestions, error) {
-	rows, err := s.forTenant(tenant).Query(ctx, suggestionsSQL, tenant, connectionID, hundredths(f.MinScore), f.Certain, f.Limit)
+	rows, err := s.forTenant(tenant).Query(ctx, suggestionsSQL, tenant, connectionID, minHundredths(f.MinScore), f.Certain, f.Limit)
 	if err != nil {
 		return StoredSuggestions{}, wrap("suggestions", err)
 	}

@@ -75,6 +75,10 @@ func TestStoredSuggestions(t *testing.T) {
 	found = must[repo.StoredSuggestions](t)(w.Suggestions(t.Context(), w.tenant, w.conn, repo.SuggestionFilter{MinScore: 0.98}))
 	equal(t, "none above the score", []any{found.Total, len(found.Pairs), found.RunID}, []any{0, 0, claim.Run.ID})
 
+	for minScore, want := range map[float64]int{0.92: 6, 0.921: 5, 0.929: 5, 0.93: 5, 0.95: 3, 0.951: 2, 1: 0} {
+		equal(t, fmt.Sprint("pairs from ", minScore), len(w.open(t, repo.SuggestionFilter{MinScore: minScore})), want)
+	}
+
 	// A is mapped, then unmapped. B's client is mapped to another company. C is mapped to
 	// another client. D is dismissed. E's company is deleted. F gets another name.
 	stranger := w.addNamed(t, "Stranger").ID

@@ -41,8 +41,8 @@ type Config struct {
 	// Concurrency is the maximum number of tasks that one worker runs at once, 1 to
 	// 1,000.
 	Concurrency int `env:"HALOSYNC_CONCURRENCY" envDefault:"10"`
-	// TenantRuns is the maximum number of imports and resyncs of one tenant that
-	// execute at once in the whole fleet, 1 to 100.
+	// TenantRuns is the maximum number of imports, resyncs and suggestions of one
+	// tenant that execute at once in the whole fleet, 1 to 100.
 	TenantRuns int `env:"HALOSYNC_TENANT_RUNS" envDefault:"2"`
 	// HTTPAddr is the host:port of the HTTP listener, or "off".
 	HTTPAddr string `env:"HALOSYNC_HTTP_ADDR"`

@@ -287,23 +287,3 @@ func runOf(t *testing.T, w *fixture, run repo.Run) repo.Run {
 	}
 	return run
 }
-
-// Another tenant with a connection of the same name sees none of the suggestions.
-func TestSuggestionsOfAnotherTenant(t *testing.T) {
-	t.Parallel()
-	w := newFixture(t, 0)
-	w.twins("Bakery Brown")
-	w.connect("t2", "c")
-	if n := len(w.suggest(w.engine, "t1", "c", 0).Pairs); n != 1 {
-		t.Errorf("%d suggestions", n)
-	}
-	if got := w.stored("t2"); len(got.Pairs) > 0 || !got.ComputedAt.IsZero() {
-		t.Errorf("another tenant sees %+v", got)
-	}
-	if n := len(w.suggest(w.engine, "t2", "c", 0).Pairs); n != 0 {
-		t.Errorf("%d suggestions for the other tenant", n)
-	}
-	if n := w.stored("t1").Total; n != 1 {
-		t.Errorf("%d suggestions are left", n)
-	}
-}

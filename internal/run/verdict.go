@@ -85,7 +85,7 @@ func ruleFresh(err error) ruling {
 		return ruling{verdict: again, attempts: maxPanics}
 	case errors.Is(err, ErrDraining), errors.Is(err, errSliceOver), errors.Is(err, repo.ErrFenced):
 		return ruling{verdict: later}
-	case errors.As(err, &busy), errors.As(err, &full):
+	case errors.As(err, &busy):
 		return ruling{verdict: later, after: minBusyWait}
 	case errors.As(err, &budget):
 		return ruling{verdict: later, after: budget.After}
@@ -101,6 +101,8 @@ func ruleFresh(err error) ruling {
 		return ruling{verdict: never, reconnect: true}
 	case errors.Is(err, halo.ErrThrottled), errors.Is(err, halo.ErrUnavailable):
 		return ruling{verdict: later, after: waitFor(err)}
+	case errors.As(err, &full): // a limit of this worker, other than its memory for Halo's answers
+		return ruling{verdict: later, after: minBusyWait}
 	case errors.Is(err, halo.ErrNoToken): // a deployment may cause this for a few minutes
 		return ruling{verdict: again, reconnect: true}
 	case errors.Is(err, halo.ErrRefused), errors.Is(err, halo.ErrInvalid), errors.Is(err, halo.ErrTooLarge), errors.Is(err, repo.ErrNotFound):

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/halosync/halosync/halo"
+	"github.com/halosync/halosync/internal/bulkhead"
 	"github.com/halosync/halosync/internal/ratelimit"
 	"github.com/halosync/halosync/internal/secret"
 	"github.com/halosync/halosync/repo"
@@ -36,6 +37,8 @@ func TestRule(t *testing.T) {
 		{err: halo.ErrThrottled, want: ruling{verdict: later, after: retryLater}},
 		{err: halo.ErrUnavailable, age: 23 * time.Hour, want: ruling{verdict: later, after: retryLater}},
 		{err: halo.ErrUnavailable, age: 25 * time.Hour, want: ruling{verdict: never}},
+		{err: &bulkhead.FullError{Name: "suggestions", Tenant: true}, want: ruling{verdict: later, after: minBusyWait}},
+		{err: errors.Join(halo.ErrBusy, &bulkhead.FullError{Name: "memory"}), want: ruling{verdict: later, after: retryLater}},
 		{err: halo.ErrNotHalo, want: ruling{verdict: again}},
 		{err: halo.ErrNoToken, want: ruling{verdict: again, reconnect: true}}, // only after all attempts have been used up
 		{err: halo.ErrRefused, want: ruling{verdict: never}},
