@@ -44,7 +44,8 @@ const startTimeout = 30 * time.Second
 func interactive(concurrency int) int { return max(2, concurrency/5) }
 
 // suggesting returns the number of runs that compute suggestions at the same time. They
-// never take more than half of the slots, because they do not give them up for others.
+// take at most half of the slots, because they do not give them up for others. A worker
+// with a single slot uses it for any run.
 func suggesting(concurrency int) int { return max(1, concurrency/2) }
 
 // work runs a worker until ctx ends. With onlyHTTP it serves HTTP and executes no runs.
