@@ -122,6 +122,7 @@ func (c *Console) wizardRoutes() {
 	c.handle("POST /import", access.Write, c.importFinish)
 	c.handle("GET /map", access.Write, c.mapPage)
 	c.handle("POST /map", access.Write, c.mapAct)
+	c.handle("GET /map/suggestions/{id}", access.Write, c.mapLive)
 }
 
 const (

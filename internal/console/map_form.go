@@ -13,9 +13,8 @@ import (
 
 const (
 	maxMapPairs = 200 // pairs in one run
-	maxOffers   = 50
-	maxOptions  = 20 // companies in a picker
-	reasonText  = 200
+	maxOffers   = 50  // suggestions on the page
+	maxOptions  = 20  // companies in a picker
 )
 
 // mapPair is a pair on the wizard's list.
@@ -29,23 +28,6 @@ type mapPair struct {
 // Hidden returns p as the value of a hidden field.
 func (p mapPair) Hidden() (string, error) { return hidden(p) }
 
-// offer is a suggestion that the user has neither accepted nor dismissed.
-type offer struct {
-	Company    uuid.UUID `json:"company"`
-	Client     int64     `json:"client"`
-	ClientName string    `json:"client_name"`
-	Score      int       `json:"score"` // in hundredths
-	Reason     string    `json:"reason"`
-	Ambiguous  bool      `json:"ambiguous,omitempty"`
-}
-
-// Hidden returns o as the value of a hidden field.
-func (o offer) Hidden() (string, error) { return hidden(o) }
-
-func (o offer) pair() mapPair {
-	return mapPair{Company: o.Company, Client: o.Client, ClientName: o.ClientName, Suggested: true}
-}
-
 func decodePair(text string) (mapPair, error) {
 	var p mapPair
 	if err := decodeHidden(text, &p); err != nil {
@@ -58,18 +40,6 @@ func decodePair(text string) (mapPair, error) {
 	return p, checkClientID(p.Client)
 }
 
-func decodeOffer(text string) (offer, error) {
-	var o offer
-	if err := decodeHidden(text, &o); err != nil {
-		return o, err
-	}
-	o.ClientName, o.Reason = shorten(o.ClientName, pickName), shorten(o.Reason, reasonText)
-	if o.Company == uuid.Nil || o.Score < 0 || o.Score > 100 {
-		return o, errGarbled
-	}
-	return o, checkClientID(o.Client)
-}
-
 // mapForm is the state of the wizard, which the form carries between requests.
 type mapForm struct {
 	Connection    string
@@ -80,8 +50,6 @@ type mapForm struct {
 	Listed        *clientList
 	Rows          []row // rows of Listed
 	Pairs         []mapPair
-	Offers        []offer
-	Offered       bool // the page shows suggestions
 	Replace       bool
 }
 
@@ -101,12 +69,10 @@ func mapFormOf(v url.Values) (mapForm, faults) {
 		Connection:    strings.TrimSpace(v.Get("connection")),
 		CompanySearch: searchOf(v, "company_search", wrong),
 		ClientSearch:  searchOf(v, "client_search", wrong),
-		Offered:       v.Get("offered") != "",
 		Replace:       v.Get("replace") != "",
 	}
 	f.Rows = eachHidden(v["row"], "client", maxRows, decodeRow, wrong)
 	f.Pairs = eachHidden(v["pair"], "pairs", maxMapPairs, decodePair, wrong)
-	f.Offers = eachHidden(v["offer"], "offers", maxOffers, decodeOffer, wrong)
 	if text := v.Get("listed"); text != "" {
 		f.Listed = new(clientList)
 		if err := decodeHidden(text, f.Listed); err != nil {

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -121,10 +122,23 @@ func (c *Console) mapFinish(r *request, w *mapView) error {
 	return r.redirect("/runs/"+receipt.RunID, receiptFlash(receipt, ""))
 }
 
+// mapParts are the parts of the wizard that htmx replaces alone.
+var mapParts = []string{"company-options", "client-options", "suggestions"}
+
 // showMap answers with the wizard, or only with the part that htmx requests.
 func (c *Console) showMap(r *request, w *mapView) error {
+	block := "wizard"
+	if at := r.Header.Get("HX-Target"); r.htmx() && slices.Contains(mapParts, at) {
+		block = at
+	}
+	w.Alone = block == "suggestions"
 	if err := c.loadMap(r.Context(), w); err != nil {
 		return err
+	}
+	if w.conn.ID != uuid.Nil && (block == "wizard" || block == "suggestions") {
+		if err := c.loadOffers(r.Context(), w); err != nil {
+			return err
+		}
 	}
 	status := http.StatusOK
 	switch {
@@ -139,10 +153,6 @@ func (c *Console) showMap(r *request, w *mapView) error {
 		return r.show(status, "map", page{Title: mapTitle, Nav: "/map", Data: w})
 	}
 	w.OOB = true
-	block := r.Header.Get("HX-Target")
-	if block != "company-options" && block != "client-options" {
-		block = "wizard"
-	}
 	return r.fragment(status, "map", block, w)
 }
 
@@ -166,13 +176,14 @@ func (c *Console) actMap(r *request, w *mapView, do, arg string) error {
 		w.Pairs = append(w.Pairs[:n-1], w.Pairs[n:]...)
 		w.Message, w.Focus = "Pair removed.", "pairs"
 	case "suggest":
-		c.suggest(r, w)
-	case "accept", "dismiss":
-		n, err := strconv.Atoi(arg)
-		if err != nil || n < 1 || n > len(w.Offers) {
-			return errGarbled
+		c.requestOffers(r, w)
+	case "suggestions": // see whether they have been computed
+		if err := c.loadOffers(r.Context(), w); err != nil {
+			return err
 		}
-		return c.decideOffer(r, w, do, w.Offers[n-1])
+		w.Message, w.Focus = w.Offers.Message(), "offers"
+	case "accept", "dismiss":
+		return c.decideOffer(r, w, do, arg)
 	default:
 		return errGarbled
 	}

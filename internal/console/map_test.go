@@ -101,10 +101,12 @@ func TestMapRefusesHalfAPair(t *testing.T) {
 		{"company", "nobody", "Unknown existing company"},
 		{"client", "99", "This Halo PSA company is not on the list"},
 		{"pair", "{}", "could not be read"},
-		{"offer", "7", "could not be read"},
 		{"company_search", strings.Repeat("x", 201), "Too long"},
 		{"client_search", "\x1b[0m", "cannot be searched for"},
 		{"do", "drop:7", "Start again"},
+		{"do", "accept:1", "Start again"},
+		{"do", "dismiss:" + own[0] + ":x", "Start again"},
+		{"do", "accept:" + own[0] + ":" + ids[0], "no longer available"},
 		{"do", "nonsense", "Start again"},
 	} {
 		s.post("/map", "connection", conn, c.field, c.value).wants(422, c.says)
@@ -135,40 +137,158 @@ func TestMapReplaces(t *testing.T) {
 	}
 }
 
+// computing returns the id of the run that the page waits for.
+func (s *stage) computing(a *answer) string {
+	s.t.Helper()
+	for _, div := range a.find("div", "id", "computing") {
+		if id, ok := strings.CutPrefix(attr(div, "hx-get"), "/map/suggestions/"); ok {
+			return id
+		}
+	}
+	s.t.Fatalf("%s: no suggestions are being computed:\n%s", a.what, textOf(a.doc))
+	return ""
+}
+
+// A run computes suggestions while the user continues to work. The page then shows them,
+// until another run replaces them.
 func TestMapSuggestions(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)
-	s.named("Aaron Bakery Ltd", "Brown Bakery Ltd", "Something else")
-	s.existing("Aaron Bakery", "Brown Bakery", "Nobody")
-	conn := s.connect("Main")
-	s.press(s.get("/map"), "Show suggestions").wants(200, "0 suggestions.")
-	s.performSuggestions()
-	p := s.press(s.get("/map"), "Show suggestions").wants(200, "2 suggestions.", "%")
+	s.named("Aaron Bakery Ltd", "Brown Bakery Ltd", "Something else", "Cole & Sons")
+	own := s.existing("Aaron Bakery", "Brown Bakery", "Nobody", "Cole and Son")
+	s.connect("Main")
+	p := s.get("/map").wants(200, "None have been computed yet")
+	p = s.press(p, "Find suggestions", typed("company_search", "bakery"), ticked("company", own[0])).wants(200, "The suggestions wait to be computed")
+	run := s.computing(p)
+	if again := s.computing(s.press(s.get("/map"), "Refresh")); again != run {
+		t.Errorf("another page waits for run %s, want %s", again, run)
+	}
+	s.perform(run)
+	p = s.press(p, "Refresh", typed("client_search", "aaron")).wants(200, "3 suggestions.", "Suggestions of 20", "%")
+	if _, v := s.filled(p, "add"); v.Get("company") != own[0] || v.Get("company_search") != "bakery" || v.Get("client_search") != "aaron" {
+		t.Errorf("the form is now %v", v)
+	}
+	s.get("/map").wants(200, "Suggestions of 20", "Aaron Bakery Ltd", "Refresh suggestions")
 	p = s.press(p, "Dismiss Brown Bakery and Brown Bakery Ltd").wants(200, "It will not be shown again")
 	p = s.press(p, "Add Aaron Bakery and Aaron Bakery Ltd").wants(200, "1 pair to map")
-	p = s.press(p, "Refresh suggestions").wants(200, "0 suggestions.", "No unmapped companies look alike", "1 pair to map")
+	p = s.press(p, "Refresh suggestions").wants(200, "1 pair to map", "wait to be computed", "Cole and Son")
+	s.perform(s.computing(p))
+	p = s.press(p, "Refresh").wants(200, "1 suggestion.", "1 pair to map")
+	p = s.press(p, "Add Cole and Son and Cole & Sons").wants(200, "2 pairs to map", "already on the list")
+	p = s.press(p, "Remove pair 2: Cole and Son and Cole & Sons").wants(200, "1 pair to map")
+	p.button("Add Cole and Son and Cole & Sons") // offered again
 	done := s.press(p, "Finish").wants(http.StatusSeeOther)
 	s.perform(strings.TrimPrefix(done.head.Get("Location"), "/runs/"))
 	if got, want := s.mapped(), []string{"Aaron Bakery = Aaron Bakery Ltd by suggest"}; !slices.Equal(got, want) {
 		t.Errorf("mapped: %q, want %q", got, want)
 	}
-	s.performSuggestions()
-	again, err := s.engine.Suggestions(t.Context(), "acme", conn.ID.String(), repo.SuggestionFilter{MinScore: 0.5})
-	if err != nil || len(again.Pairs) != 0 {
-		t.Errorf("suggested again: %+v, %v", again.Pairs, err)
+	s.press(p, "Add Cole and Son and Cole & Sons").wants(200, "2 pairs to map")
+	s.get("/map").wants(200, "Cole and Son").lacks("Add Aaron Bakery and", "Add Brown Bakery and")
+}
+
+// The page shows the best suggestions; when the user has decided on one, the next one appears.
+func TestMapShowsTheBestSuggestions(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 0)
+	var own, theirs []string
+	for i := range maxOffers + 2 {
+		name := strings.Repeat(string(rune('a'+i/26))+string(rune('a'+i%26)), 4)
+		own, theirs = append(own, name), append(theirs, name+" Ltd")
+	}
+	s.named(theirs...)
+	s.existing(own...)
+	s.connect("Main")
+	p := s.press(s.get("/map"), "Find suggestions")
+	s.perform(s.computing(p))
+	p = s.press(p, "Refresh").wants(200, "52 suggestions.", "These are the best 50 of 52.")
+	if n := len(p.rows()); n != maxOffers {
+		t.Errorf("%d suggestions", n)
+	}
+	for left := maxOffers + 1; left > maxOffers-1; left-- {
+		first := p.rows()[0][0]
+		p = s.press(p, "Dismiss "+first+" and "+first+" Ltd").wants(200)
+		if n, more := len(p.rows()), strings.Contains(textOf(p.doc), "These are the best"); n != min(left, maxOffers) || more != (left > maxOffers) {
+			t.Errorf("%d suggestions of %d; said that there are more: %v", n, left, more)
+		}
 	}
 }
 
-// performSuggestions executes the run that a page has requested.
-func (s *stage) performSuggestions() {
-	s.t.Helper()
-	runs, err := s.store.Runs(s.t.Context(), "acme", repo.RunFilter{Kind: repo.KindSuggest, Limit: 1})
-	if err != nil || len(runs) != 1 {
-		s.t.Fatalf("%d runs: %v", len(runs), err)
+// The user is told if a suggestion was decided elsewhere.
+func TestMapSuggestionGone(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 0)
+	s.named("Aaron Bakery Ltd")
+	s.existing("Aaron Bakery")
+	s.connect("Main")
+	p := s.press(s.get("/map"), "Find suggestions")
+	s.perform(s.computing(p))
+	p = s.press(p, "Refresh").wants(200, "1 suggestion.")
+	s.press(p, "Dismiss Aaron Bakery and Aaron Bakery Ltd").wants(200, "No unmapped companies look alike")
+	for _, button := range []string{"Add", "Dismiss"} {
+		s.press(p, button+" Aaron Bakery and Aaron Bakery Ltd").wants(422, "This suggestion is no longer available.", "0 pairs to map")
 	}
-	if run := s.perform(repo.Hex(runs[0].ID)); run.State != repo.StateSucceeded {
-		s.t.Fatalf("%s: %s", run.State, run.Error)
+}
+
+// A failed run keeps the earlier suggestions. No run can be requested while the connection
+// is paused or needs new credentials.
+func TestMapSuggestionsFail(t *testing.T) {
+	t.Parallel()
+	s := hasty(t, 0)
+	s.named("Aaron Bakery Ltd")
+	s.existing("Aaron Bakery")
+	conn := s.connect("Main")
+	p := s.press(s.get("/map"), "Find suggestions")
+	s.perform(s.computing(p))
+	p = s.press(p, "Refresh").wants(200, "1 suggestion.")
+	p = s.press(p, "Add Aaron Bakery and Aaron Bakery Ltd").wants(200, "1 pair to map")
+	p = s.press(p, "Refresh suggestions")
+	cancelled := s.computing(p)
+	s.post("/runs/" + cancelled + "/cancel").wants(http.StatusSeeOther)
+	p = s.press(p, "Refresh").wants(200, "Computing the suggestions was cancelled. The earlier suggestions are kept.", "1 pair to map")
+	s.get("/runs/"+cancelled).wants(200, "The earlier suggestions are kept")
+	s.post("/connections/" + conn.ID.String() + "/pause").wants(http.StatusSeeOther)
+	paused := s.get("/map")
+	paused.wants(paused.code, "This connection is paused. Resume it to compute suggestions.", "Suggestions of 20").button("Add Aaron Bakery and Aaron Bakery Ltd")
+	if len(paused.find("button", "id", "suggest")) != 0 {
+		t.Error("a button for suggestions although the connection is paused")
 	}
+	s.press(p, "Try again").wants(http.StatusConflict, "1 pair to map", "is paused")
+	s.post("/connections/" + conn.ID.String() + "/resume").wants(http.StatusSeeOther)
+	run := s.computing(s.press(p, "Try again"))
+	s.halo.Fault(halotest.Rule{Route: halotest.RouteList, Times: halotest.Forever}, halotest.Status(403, ""))
+	s.perform(run)
+	_, v := s.filled(p, "add")
+	v.Set("do", "suggestions")
+	failed := s.ask(http.MethodPost, "/map", v).wants(200, "1 pair to map", "Suggestions of 20", "This connection needs new credentials. Enter them")
+	if got := failed.role("alert"); !strings.Contains(got, "The suggestions could not be computed. The earlier suggestions are kept.") || !strings.Contains(got, "status 403") {
+		t.Errorf("the alert says %q", got)
+	}
+}
+
+// The page of a run shows what the run found, and leads back to the wizard.
+func TestSuggestRunPage(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 0)
+	s.named("Aaron Bakery Ltd", "Something else")
+	s.existing("Aaron Bakery")
+	conn := s.connect("Main")
+	run := s.computing(s.press(s.get("/map"), "Find suggestions"))
+	s.get("/runs/"+run).wants(200, "Suggestions", "waiting for a worker")
+	s.perform(run)
+	a := s.get("/runs/"+run).wants(200, "1 pair may be the same company.", "2 of 2 companies").lacks("Show changes")
+	a.sound()
+	if to := a.link("Show suggestions"); to != "/map?connection="+conn.ID.String() {
+		t.Errorf("the link leads to %q", to)
+	}
+	if to := s.as("acme", access.Read).get("/runs/"+run).wants(200, "1 pair").link("Show suggestions"); to != "" {
+		t.Error("a reader gets a link to the wizard")
+	}
+	if rows := s.get("/runs?kind=suggest").wants(200).rows(); len(rows) != 1 || rows[0][1] != "suggest" {
+		t.Errorf("runs: %q", rows)
+	}
+	later := s.follow(s.post("/runs/" + run + "/retry"))
+	s.perform(strings.TrimPrefix(later.find("form", "action", "*")[1].Attr[1].Val, "/runs/")[:32])
+	s.get("/runs/" + run).wants(200).lacks("1 pair may be")
 }
 
 // If Halo fails, the page shows an alert and keeps the pairs, the lists and the choice.
@@ -210,6 +330,11 @@ func TestMapStrangers(t *testing.T) {
 	other.get("/map?connection=" + conn).wants(http.StatusNotFound).lacks("Aaron")
 	other.press(p, "add", ticked("company", own[0])).wants(http.StatusNotFound).lacks("Aaron")
 	other.post("/map", "do", "dismiss:1").wants(422)
+	run := s.computing(s.press(p, "Find suggestions"))
+	other.get("/map/suggestions/"+run, "HX-Request", "true").wants(http.StatusNotFound)
+	s.as("acme", access.Read).get("/map/suggestions/"+run, "HX-Request", "true").wants(http.StatusForbidden)
+	s.perform(run)
+	other.post("/map", "connection", conn, "do", "suggest").wants(http.StatusNotFound)
 }
 
 // Names are always shown as plain text.
@@ -227,9 +352,9 @@ func TestWizardsEscapeNames(t *testing.T) {
 	s.press(p, "Back").wants(200, name, "1 company chosen").lacks("<script>alert", "<b>Main")
 	m := s.press(s.get("/map"), "add", ticked("company", own), ticked("client", id))
 	m.wants(200, "1 pair to map", name).lacks("<script>alert", "<b>Main")
-	s.press(m, "Show suggestions").wants(200, name).lacks("<script>alert")
-	s.performSuggestions()
-	s.press(m, "Show suggestions").wants(200, name).lacks("<script>alert")
+	m = s.press(s.press(m, "Remove pair 1: "+name+" and "+name), "Find suggestions")
+	s.perform(s.computing(m))
+	s.press(m, "Refresh").wants(200, "1 suggestion.", name).lacks("<script>alert")
 }
 
 // Links on other pages preselect a company on either side.

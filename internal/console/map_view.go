@@ -20,10 +20,12 @@ type mapView struct {
 	Message       string   // result of the last action
 	Focus         string   // element that gets the focus
 	OOB           bool     // htmx swaps the status out of band
-	Notices       []string // remarks on the suggestions
+	Alone         bool     // htmx replaces only the suggestions
+	Offers        *offers
+	Unqueued      bool // the queue is unavailable, so the requested suggestions wait
 	Companies     []repo.Company
 	MoreCompanies bool
-	Known         map[uuid.UUID]repo.Company // the companies in pairs and offers, and the chosen company
+	Known         map[uuid.UUID]repo.Company // the companies in pairs, and the chosen company
 	Mapped        map[int64]repo.CompanyRef  // by client id, for all clients on the page
 	conn          repo.Connection
 }
@@ -91,6 +93,15 @@ func (w *mapView) More() bool {
 	return w.Listed != nil && (w.Listed.Total > len(w.Rows) || w.Listed.Total < 0 && len(w.Rows) == maxOptions)
 }
 
+// Blocked returns the state of the connection if no suggestions can be computed in it, or
+// "".
+func (w *mapView) Blocked() repo.ConnectionState {
+	if w.conn.State == repo.Active {
+		return ""
+	}
+	return w.conn.State
+}
+
 // check adds each reason that prevents the mapping to w.Wrong.
 func (w *mapView) check() {
 	if len(w.Pairs) == 0 {
@@ -115,9 +126,6 @@ func (c *Console) loadMap(ctx context.Context, w *mapView) (err error) {
 	companies, clients := []uuid.UUID{w.Company}, []int64{}
 	for _, p := range w.Pairs {
 		companies, clients = append(companies, p.Company), append(clients, p.Client)
-	}
-	for _, o := range w.Offers {
-		companies, clients = append(companies, o.Company), append(clients, o.Client)
 	}
 	for _, r := range w.Rows {
 		clients = append(clients, r.ID)
@@ -160,6 +168,3 @@ func withChosen(found []repo.Company, chosen repo.Company) []repo.Company {
 	}
 	return append([]repo.Company{chosen}, found...)
 }
-
-// Number returns the number of a row, counted from 1.
-func (w *mapView) Number(i int) int { return i + 1 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"html/template"
@@ -80,7 +81,9 @@ func funcs(a assets, now func() time.Time) template.FuncMap {
 			}
 			return actor
 		},
-		"security": func(kind repo.SecurityKind) string { return securityWords[kind] },
+		"security": func(kind repo.SecurityKind) string { return cmp.Or(securityWords[kind], string(kind)) }, // a newer worker may know more kinds
+		"browser":  browserName,
+		"percent":  percent,
 	}
 }
 

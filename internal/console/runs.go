@@ -109,6 +109,7 @@ type runPage struct {
 	Items      []runItem
 	Pairs      []runItem
 	Asked      string // the request in words
+	Suggested  string // the suggestions that the run has computed in words
 }
 
 // runItem is an item that needs a person's attention, or the outcome of a pair.
@@ -155,6 +156,18 @@ func (c *Console) runPage(r *request, run repo.Run) (runPage, error) {
 		return p, err
 	}
 	p.Connection = namesOf(connections)[run.ConnectionID]
+	if run.Kind == repo.KindSuggest && run.Ended() {
+		n, ok, err := c.foundBy(r, run)
+		if err != nil {
+			return p, err
+		}
+		if ok {
+			p.Suggested = "No unmapped companies look alike."
+			if n > 0 {
+				p.Suggested = plural(n, "pair", "pairs") + " may be the same company."
+			}
+		}
+	}
 	pairs, err := engine.Pairs(run)
 	if err != nil {
 		return p, err

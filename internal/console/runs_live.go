@@ -120,7 +120,13 @@ func (l live) StateText() string {
 	case repo.StateHeld:
 		return "The run stopped before a change that a person must approve."
 	case repo.StateCancelled:
+		if l.Kind == repo.KindSuggest {
+			return "The run was cancelled. The earlier suggestions are kept."
+		}
 		return "The run was cancelled. Changes that it had made are kept."
+	}
+	if l.Kind == repo.KindSuggest {
+		return "The run failed. The earlier suggestions are kept."
 	}
 	return "The run failed. Changes that it had made are kept."
 }

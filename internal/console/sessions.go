@@ -1,6 +1,8 @@
 package console
 
 import (
+	"strings"
+
 	"github.com/google/uuid"
 
 	"github.com/halosync/halosync/internal/problem"
@@ -50,4 +52,29 @@ func (c *Console) endSessions(r *request) error {
 		return err
 	}
 	return r.redirect("/signin", nil)
+}
+
+// browserMarks and systemMarks contain parts of User-Agent headers and what they stand
+// for. The first match counts, because browsers also claim to be others.
+var (
+	browserMarks = [][2]string{{"Edg", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"}, {"CriOS/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}}
+	systemMarks  = [][2]string{{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}}
+)
+
+// browserName returns a name for a User-Agent header that people recognise, such as
+// "Firefox on Linux". It returns "" if it does not know the browser or the system.
+func browserName(userAgent string) string {
+	find := func(marks [][2]string) string {
+		for _, m := range marks {
+			if strings.Contains(userAgent, m[0]) {
+				return m[1]
+			}
+		}
+		return ""
+	}
+	browser, system := find(browserMarks), find(systemMarks)
+	if browser == "" || system == "" {
+		return ""
+	}
+	return browser + " on " + system
 }

@@ -32,7 +32,7 @@ func TestOwnSessions(t *testing.T) {
 	s.who.SessionID = s.signIn(1, "user:anna", "Firefox on <b>Linux</b>")
 	phone, bobs := s.signIn(2, "user:anna", "Safari"), s.signIn(3, "user:bob", "Chrome")
 	left := func() int { return repotest.Value[int](t, s.url, `select count(*) from halosync.sessions`) }
-	a := s.get("/sessions").wants(http.StatusOK, "Firefox on <b>Linux</b> (this session)", "Safari", "198.51.100.7").lacks("Chrome", "<b>Linux")
+	a := s.get("/sessions").wants(http.StatusOK, "UTC (this session) Firefox on <b>Linux</b>", "Safari", "198.51.100.7").lacks("Chrome", "<b>Linux")
 	a.sound()
 	if n := len(a.rows()); n != 2 {
 		t.Errorf("%d rows", n)
@@ -72,10 +72,14 @@ func TestSecurityPage(t *testing.T) {
 	}
 	a := s.get("/security").wants(http.StatusOK, "Sign-in", "user:<script>alert(1)</script>", "198.51.100.7", "scope read").lacks("<script>alert", "<img src=x", "mallory", "203.0.113.9")
 	a.sound()
-	for kind := range securityWords {
-		if kind == "" || securityWords[kind] == "" {
+	kinds := repotest.Value[[]repo.SecurityKind](t, s.url, `select array_agg(m[1]) from pg_constraint c, regexp_matches(pg_get_constraintdef(c.oid), '''([a-z.]+)''', 'g') m where conname = 'security_events_kind_check'`)
+	for _, kind := range kinds {
+		if securityWords[kind] == "" {
 			t.Errorf("no words for %q", kind)
 		}
+	}
+	if len(kinds) == 0 || len(kinds) != len(securityWords) {
+		t.Errorf("%d kinds, words for %d", len(kinds), len(securityWords))
 	}
 	s.as("acme", access.Write).get("/security").wants(http.StatusForbidden, "admin")
 	repotest.Exec(t, s.url, `insert into halosync.security_events (tenant, kind, outcome, actor) select 'acme', 'signin', 'succeeded', 'user:' || n from generate_series(1, 60) n`)
@@ -89,5 +93,21 @@ func TestSecurityPage(t *testing.T) {
 	s.get("/security?before=x").wants(http.StatusNotFound)
 	if got := s.as("acme", access.Write).get("/connections").body; strings.Contains(got, `href="/security"`) {
 		t.Error("a writer sees a link to the security events")
+	}
+}
+
+func TestBrowserName(t *testing.T) {
+	t.Parallel()
+	for agent, want := range map[string]string{
+		"Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0":                                                           "Firefox on Linux",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile Safari/604.1": "Safari on iPhone",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0":    "Edge on Windows",
+		"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36":                  "Chrome on Android",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15":            "Safari on macOS",
+		"curl/8.14.1": "", "Firefox": "", "": "",
+	} {
+		if got := browserName(agent); got != want {
+			t.Errorf("%q is %q, want %q", agent, got, want)
+		}
 	}
 }

@@ -76,6 +76,41 @@ func TestWizardsWithHTMX(t *testing.T) {
 	}
 }
 
+// The progress of suggestions polls until the run ends, then loads the suggestions with the
+// pairs that the user has added meanwhile.
+func TestMapSuggestionsLive(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, 0)
+	ids := s.named("Aaron Bakery Ltd", "Brown Bakery Ltd")
+	own := s.existing("Aaron Bakery", "Brown Bakery")
+	conn := s.connect("Main")
+	p := s.quick(s.get("/map"), "Find suggestions", "").wants(200, "Suggestions are being computed.").lacks("<h1")
+	run := s.computing(p)
+	live := s.get("/map/suggestions/"+run, "HX-Request", "true").wants(200, "wait to be computed").lacks("<html")
+	if got := live.find("div", "hx-trigger", "every 1s"); len(got) != 1 || len(live.find("progress", "", "")) != 1 {
+		t.Errorf("the progress does not poll:\n%s", live.body)
+	}
+	if to := s.get("/map/suggestions/" + run).wants(http.StatusSeeOther).head.Get("Location"); to != "/map?connection="+conn.ID.String() {
+		t.Errorf("without htmx, the URL leads to %s", to)
+	}
+	p = s.press(p, "add", ticked("company", own[0]), ticked("client", ids[0])).wants(200, "1 pair to map", "wait to be computed")
+	s.perform(run)
+	live = s.get("/map/suggestions/"+run, "HX-Request", "true").wants(200)
+	got := live.find("div", "hx-trigger", "load")
+	if len(got) != 1 || attr(got[0], "hx-target") != "#suggestions" || attr(got[0], "hx-vals") != `{"do":"suggestions"}` {
+		t.Fatalf("the progress does not load the suggestions:\n%s", live.body)
+	}
+	_, v := s.filled(p, "add")
+	v.Set("do", "suggestions")
+	a := s.ask(http.MethodPost, attr(got[0], "hx-post"), v, "HX-Request", "true", "HX-Target", "suggestions").wants(200, "Suggestions of 20", "Brown Bakery Ltd")
+	a.lacks("Aaron Bakery Ltd", "Pairs to map", "Search")
+	if got := a.find("p", "hx-swap-oob", "innerHTML"); len(got) != 1 || textOf(got[0]) != "1 suggestion. 1 pair on the list." {
+		t.Errorf("status %q", a.role("status"))
+	}
+	imported := s.importAll(conn)
+	s.get("/map/suggestions/"+imported.ID.String(), "HX-Request", "true").wants(http.StatusNotFound)
+}
+
 // The preview's progress display polls until the run ends, then loads the whole page.
 func TestImportPreviewLive(t *testing.T) {
 	t.Parallel()

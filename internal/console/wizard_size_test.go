@@ -40,9 +40,6 @@ func TestFormsStayBelowTheLimit(t *testing.T) {
 	for range maxMapPairs {
 		add("pair", mapPair{Company: uuid.New(), Client: maxClientID, ClientName: shorten(wide, pickName), Suggested: true})
 	}
-	for range maxOffers {
-		add("offer", offer{Company: uuid.New(), Client: maxClientID, ClientName: shorten(wide, pickName), Score: 100, Reason: shorten(wide, reasonText), Ambiguous: true})
-	}
 	for _, r := range form.Rows[:maxOptions+1] {
 		add("row", r)
 	}

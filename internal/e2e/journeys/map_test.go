@@ -2,6 +2,7 @@ package journeys
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/halosync/halosync/halo/halotest"
 	"github.com/halosync/halosync/internal/browsertest"
@@ -11,7 +12,8 @@ import (
 // button.
 func (tech *technician) mapInBrowser() {
 	tech.bakeries()
-	tech.Must("companies", "add", "Brown's Bread", "Ye Olde Smithy", "Somebody Else")
+	tech.Tenant.Add(halotest.Client{ID: 201, Name: "Quarry Stone"})
+	tech.Must("companies", "add", "Brown's Bread", "Ye Olde Smithy", "Somebody Else", "Quarry Stone Ltd")
 	tech.Connect()
 	tech.signIn()
 	tech.Follow("Map existing company")
@@ -23,11 +25,36 @@ func (tech *technician) mapInBrowser() {
 	tech.pair("Ye Olde Smithy", "forge", "Forge")
 	tech.Read("2 pairs to map")
 	tech.audit()
+	tech.addSuggested()
 	tech.wantMapped()
 	tech.Press("Finish")
 	tech.runEnded("succeeded")
 	tech.inspect()
-	tech.wantMapped("Brown's Bread=Bakery 14", "Ye Olde Smithy=Forge")
+	tech.wantMapped("Brown's Bread=Bakery 14", "Quarry Stone Ltd=Quarry Stone", "Ye Olde Smithy=Forge")
+}
+
+// addSuggested requests suggestions and adds one of them. Pairs on the list, and text that
+// is typed while the suggestions are computed, stay.
+func (tech *technician) addSuggested() {
+	tech.T.Helper()
+	gate := tech.holdPage(1) // the list that the run reads
+	tech.Press("Find suggestions")
+	tech.Read("read so far")
+	tech.audit()
+	tech.Fill("Search existing companies", "quarry")
+	browsertest.Evaluate[bool](tech.Page, `document.querySelector('#company_search').kept = true`)
+	gate.Open()
+	tech.See("button", "Add Quarry Stone Ltd and Quarry Stone")
+	tech.Read("Suggestions of ")
+	if !browsertest.Evaluate[bool](tech.Page, `document.querySelector('#company_search').kept === true`) {
+		tech.T.Error("the search was replaced, and with it what was typed during the request")
+	}
+	if at := tech.Focused(); !strings.HasPrefix(at, "searchbox") {
+		tech.T.Errorf("the focus is now on %s", at)
+	}
+	tech.Press("Add Quarry Stone Ltd and Quarry Stone")
+	tech.Read("3 pairs to map")
+	tech.inspect()
 }
 
 // pair selects a company on each side and adds the pair.

@@ -16,6 +16,7 @@ import (
 func (tech *technician) everyPage() {
 	tech.liveForAMonth()
 	tech.signIn()
+	tech.signInElsewhere()
 	tech.picture("connections", browsertest.Light, browsertest.Wide, 300)
 	tech.Follow("Acme Halo")
 	tech.Heading("Acme Halo")
@@ -28,11 +29,13 @@ func (tech *technician) everyPage() {
 	tech.picture("mappings", browsertest.Light, browsertest.Wide, 760)
 	tech.picture("mappings-dark", browsertest.Dark, browsertest.Wide, 760)
 	tech.picture("mappings-narrow", browsertest.Light, browsertest.Narrow, 760)
-	for _, page := range []string{"Companies", "Runs", "Events"} {
-		tech.Follow(page)
-		tech.Heading(page)
+	for _, page := range []struct{ name, heading string }{
+		{"Companies", "Companies"}, {"Runs", "Runs"}, {"Events", "Events"}, {"Security", "Security events"}, {"Sessions", "Your sessions"},
+	} {
+		tech.Follow(page.name)
+		tech.Heading(page.heading)
 		tech.audit()
-		tech.picture(strings.ToLower(page), browsertest.Light, browsertest.Wide, 620)
+		tech.picture(strings.ToLower(page.name), browsertest.Light, browsertest.Wide, 620)
 	}
 	tech.visit("/companies?unmapped=1")
 	tech.See("link", "Unmapped")
@@ -74,10 +77,10 @@ func (tech *technician) everyWizard() {
 	tech.Heading("Map existing company")
 	tech.pair("Brown's Bread", "kestrel br", "Kestrel Brewing")
 	tech.Read("1 pair to map")
-	tech.Press("Show suggestions")
+	tech.Press("Find suggestions")
 	tech.See("button", "Refresh suggestions")
 	tech.audit()
-	tech.picture("map", browsertest.Light, browsertest.Wide, 1000)
+	tech.picture("map", browsertest.Light, browsertest.Wide, 1240)
 }
 
 // liveForAMonth imports from a changing Halo PSA and adds a resync for each
@@ -114,6 +117,32 @@ func (tech *technician) liveForAMonth() {
 			'error', case n when 9 then 'Halo PSA is down' when 17 then 'too many are missing' else '' end))).*
 		from halosync.runs r, generate_series(1, 29) n
 		where r.tenant = $1 and r.kind = 'resync' and n <> 12`, tech.msp)
+}
+
+// signInElsewhere gives the technician sessions in two more browsers, and the tenant
+// security events of the last days.
+func (tech *technician) signInElsewhere() {
+	tech.T.Helper()
+	const firefox, safari, edge = "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0"
+	repotest.Exec(tech.T, tech.DB, `update halosync.sessions set address = '203.0.113.24', user_agent = $2 where tenant = $1`, tech.msp, firefox)
+	repotest.Exec(tech.T, tech.DB, `
+		insert into halosync.sessions (tenant, hash, actor, scope, api_key_id, signin_secret, address, user_agent, created_at, last_seen_at, expires_at)
+		select s.tenant, sha256(s.hash || n::text::bytea), s.actor, s.scope, s.api_key_id, s.signin_secret, a, b, now() - n * interval '3 hours',
+			now() - n * interval '19 minutes', now() + (12 - 3 * n) * interval '1 hour'
+		from halosync.sessions s, (values (1, '198.51.100.61', $2), (2, '2001:db8:52:9::/64', $3)) v (n, a, b) where s.tenant = $1`, tech.msp, safari, edge)
+	// Triggers would refuse the change, and times in the past.
+	withoutTriggers := tech.DB + "&session_replication_role=replica"
+	repotest.Exec(tech.T, withoutTriggers, `update halosync.security_events set address = '203.0.113.24', user_agent = $2 where tenant = $1 and address <> ''`, tech.msp, firefox)
+	repotest.Exec(tech.T, withoutTriggers, `
+		insert into halosync.security_events
+		select -n, now() - n * interval '47 minutes', $1, kind, 'succeeded', actor, address, browser, detail, count, 'halosync_worker' from (values
+			(2, 'connection.secret', 'user:anna', '203.0.113.24', $2, '"Acme Halo": secret replaced', 1),
+			(5, 'session.ended', 'user:anna', '203.0.113.24', $2, 'of user:anna', 2),
+			(31, 'signin', 'user:bob', '2001:db8:52:9::/64', $3, 'scope write', 1),
+			(50, 'apikey.revoked', 'cli:anna', '', '', 'key "old-sync", scope write, sessions ended: 1', 1)) v (n, kind, actor, address, browser, detail, count)`,
+		tech.msp, firefox, edge)
 }
 
 // clientNames returns 120 realistic names.

@@ -8,7 +8,7 @@ func (tech *technician) signOutEverywhere() {
 	tech.Follow("Security")
 	tech.Heading("Security events")
 	tech.Read("key:browser")
-	tech.audit()
+	tech.inspect()
 	tech.scripts = false
 	tech.WithoutScripts()
 	tech.Follow("Sessions")
