@@ -22,7 +22,7 @@ func (tech *technician) mapInBrowser() {
 	tech.pair("Brown's Bread", "bakery 1", "Bakery 14")
 	tech.Read("1 pair to map")
 	tech.inspect()
-	tech.pair("Ye Olde Smithy", "forge", "Forge")
+	tech.pairDuringSearches("Ye Olde Smithy", "forge", "Forge")
 	tech.Read("2 pairs to map")
 	tech.audit()
 	tech.addSuggested()
@@ -57,15 +57,35 @@ func (tech *technician) addSuggested() {
 	tech.inspect()
 }
 
+// pairDuringSearches adds a pair while a search is answered slowly and another search waits.
+// The press of the button is not lost.
+func (tech *technician) pairDuringSearches(company, search, client string) {
+	tech.T.Helper()
+	tech.choose(company, search, client)
+	gate := tech.holdPage(1)
+	tech.Fill("Search Halo PSA companies", client)
+	tech.Installation.Eventually("the search is being answered", func() bool { return gate.Held() > 0 })
+	tech.Press("Add the pair")
+	browsertest.Evaluate[bool](tech.Page, `document.querySelector('button[value="find"]').click() ?? true`)
+	gate.Open()
+	tech.Halo.ClearFaults()
+}
+
 // pair selects a company on each side and adds the pair.
 func (tech *technician) pair(company, search, client string) {
+	tech.T.Helper()
+	tech.choose(company, search, client)
+	tech.Press("Add the pair")
+}
+
+// choose selects a company on each side.
+func (tech *technician) choose(company, search, client string) {
 	tech.T.Helper()
 	tech.Fill("Search existing companies", company)
 	tech.Gone("radio", "Somebody Else")
 	tech.Click("radio", company)
 	tech.Fill("Search Halo PSA companies", search)
 	tech.Click("radio", client)
-	tech.Press("Add the pair")
 }
 
 // The technician watches one import to the end and cancels another. Gates in Halo PSA hold
