@@ -35,19 +35,34 @@ func (p *Page) click(e element) error {
 	if e.disabled {
 		return fmt.Errorf("%s is disabled", e)
 	}
+	if !p.noScripts {
+		if _, err := call[bool](p.ctx, e, "function() { this.hits = 0; this.addEventListener('click', () => this.hits++, {capture: true}) }"); err != nil {
+			return err
+		}
+	}
 	x, y, err := p.centre(p.ctx, e)
 	if err != nil {
 		return err
 	}
-	if err := chromedp.Do(p.ctx, chromedp.MouseClickXY(x, y)); err != nil || e.role != "radio" {
+	if err := chromedp.Do(p.ctx, chromedp.MouseClickXY(x, y)); err != nil {
 		return err
 	}
 	// The element may have moved or been replaced during the click.
-	chosen, err := call[bool](p.ctx, e, "function() { return this.isConnected && this.checked }")
-	if err == nil && !chosen {
-		err = fmt.Errorf("%s is not chosen", e)
+	if e.role == "radio" {
+		chosen, err := call[bool](p.ctx, e, "function() { return this.isConnected && this.checked }")
+		if err == nil && !chosen {
+			err = fmt.Errorf("%s is not chosen", e)
+		}
+		return err
 	}
-	return err
+	if p.noScripts { // nothing moves, and no listener is called
+		return nil
+	}
+	// An error means that the click has led to another page.
+	if hit, err := call[bool](p.ctx, e, "function() { return this.hits > 0 }"); err == nil && !hit {
+		return fmt.Errorf("%s moved during the click", e)
+	}
+	return nil
 }
 
 // Press clicks a button.

@@ -108,6 +108,23 @@ func TestFormByKeyboard(t *testing.T) {
 	p.Status("name=new&secret=&size=10&sure=on")
 }
 
+// A button that moves away from the mouse is clicked again.
+func TestMovingButtonIsClicked(t *testing.T) {
+	t.Parallel()
+	p, at := open(t, map[string]string{
+		"GET /": head + `<p role="status"></p><button>Add</button><script src="/move.js"></script></main></body></html>`,
+		"GET /move.js": `const button = document.querySelector('button');
+			button.addEventListener('mousedown', () => { button.style.marginTop = '300px'; });
+			button.addEventListener('click', () => { document.querySelector('p').textContent += 'added.'; });`,
+	})
+	p.Go(at)
+	p.Press("Add")
+	p.Status("added.")
+	if text := p.Text(); strings.Count(text, "added.") != 1 {
+		t.Errorf("the page says %q", text)
+	}
+}
+
 // The kit reports every kind of fault.
 func TestFaultsAreNoticed(t *testing.T) {
 	t.Parallel()

@@ -32,6 +32,8 @@ type Page struct {
 	t      testing.TB
 	ctx    context.Context //nolint:containedctx // chromedp's handle of the tab
 	faults *faults
+	// noScripts is true after WithoutScripts.
+	noScripts bool
 }
 
 // Open opens a tab for a test and closes it when the test ends. Unexpected
@@ -67,6 +69,7 @@ func void[T any](_ T, err error) error { return err }
 // WithoutScripts disables JavaScript for documents that are loaded later.
 func (p *Page) WithoutScripts() {
 	p.t.Helper()
+	p.noScripts = true
 	p.check(void(chromedp.Call(p.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})))
 }
 
