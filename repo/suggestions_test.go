@@ -140,7 +140,8 @@ func TestStoreSuggestionsIsFenced(t *testing.T) {
 
 	claim := w.claimSuggest(t, "hostile")
 	hostile := string(slices.Repeat([]rune("名\x00"), 5000))
-	list := repo.SuggestionList{Notices: []string{hostile}, Pairs: slices.Repeat([]repo.Suggestion{{CompanyID: pair.CompanyID, ClientID: 1, ClientName: hostile, Reason: hostile, Score: 1}}, repo.MaxSuggestions)}
+	list := repo.SuggestionList{Notices: []string{hostile}, Pairs: slices.Repeat([]repo.Suggestion{{CompanyID: pair.CompanyID, ClientID: 1, Score: 1}}, repo.MaxSuggestions)}
+	list.Pairs[0].ClientName, list.Pairs[0].Reason = hostile, hostile
 	must[bool](t)(w.StoreSuggestions(t.Context(), claim.Ref, list))
 	found := must[repo.StoredSuggestions](t)(w.Suggestions(t.Context(), w.tenant, w.conn, repo.SuggestionFilter{Limit: 1}))
 	equal(t, "stored", []int{found.Total, len([]rune(found.Pairs[0].ClientName)), len([]rune(found.Pairs[0].Reason))}, []int{repo.MaxSuggestions, 1000, 1000})

@@ -350,14 +350,15 @@ func (n *neighbourhood) judge(alone, beside []time.Duration) {
 // newBomb starts a Halo whose lists have 31 MiB and are compressed to about 30 KB.
 func newBomb(t *testing.T) *httptest.Server {
 	t.Helper()
-	var zipped bytes.Buffer
-	z := gzip.NewWriter(&zipped)
-	_, _ = io.WriteString(z, `{"record_count":1,"clients":[{"id":1,"name":"x","logo":"`) // a buffer never fails
-	for range 31 {
-		_, _ = z.Write(bytes.Repeat([]byte{'A'}, 1<<20))
+	zip := func(text string) []byte {
+		var zipped bytes.Buffer
+		z := gzip.NewWriter(&zipped)
+		_, _ = io.WriteString(z, text) // a buffer never fails
+		_ = z.Close()
+		return zipped.Bytes()
 	}
-	_, _ = io.WriteString(z, `"}]}`)
-	_ = z.Close()
+	zipped := slices.Concat( // the parts of a gzip file can be gzip files
+		zip(`{"record_count":1,"clients":[{"id":1,"name":"x","logo":"`), slices.Repeat(zip(strings.Repeat("A", 1<<20)), 31), zip(`"}]}`))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/token") {
 			w.Header().Set("Content-Type", "application/json")
@@ -365,7 +366,7 @@ func newBomb(t *testing.T) *httptest.Server {
 			return
 		}
 		w.Header().Set("Content-Encoding", "gzip")
-		_, _ = w.Write(zipped.Bytes()) // fails if the worker has given up
+		_, _ = w.Write(zipped) // fails if the worker has given up
 	}))
 	t.Cleanup(s.Close)
 	return s

@@ -144,7 +144,7 @@ const (
 func compareWithTruth(t *testing.T, s setting) {
 	w := newFixture(t, 0)
 	w.engine = w.engine.With(func(c *enginetest.Config) { c.RetryBudget = time.Millisecond })
-	plainClients(w, 204)
+	plainClients(w, 104)
 	w.tenant.Add(halotest.Client{ID: proof.UnknownClientID, Name: "Unknown"}, halotest.Client{ID: 900, Name: "Closed", Inactive: true})
 	whole, few := w.connect("whole", "c"), w.connect("few", "c")
 	profile := s.profile(t)
@@ -152,7 +152,7 @@ func compareWithTruth(t *testing.T, s setting) {
 
 	w.halo.Fault(halotest.Rule{Route: halotest.RouteList, Nth: 2}, halotest.Throttle(0)) // the run continues at its checkpoint
 	imported := w.importAll(whole)
-	if imported.Complete == incomplete[s] || len(w.mappings("whole")) != 204 {
+	if imported.Complete == incomplete[s] || len(w.mappings("whole")) != 104 {
 		t.Errorf("import: %s, %d mappings: %s", counts(imported), len(w.mappings("whole")), imported.Error)
 	}
 	some := all(few)
