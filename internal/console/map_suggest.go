@@ -23,7 +23,7 @@ const minScore = 0.5
 type offers struct {
 	repo.StoredSuggestions
 	Open []repo.Suggestion // those without a company of a pair on the list, the best first
-	Run  *repo.Run         // the newest run that computes or has computed suggestions; nil if there is none
+	Run  *repo.Run         // the newest suggest run, running or ended; nil if there is none
 }
 
 // Shown returns the suggestions that the page shows.

@@ -213,7 +213,7 @@ func TestMapShowsTheBestSuggestions(t *testing.T) {
 	}
 }
 
-// The user is told if a suggestion was decided elsewhere.
+// If a suggestion was accepted or dismissed elsewhere, the page says so.
 func TestMapSuggestionGone(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, 0)

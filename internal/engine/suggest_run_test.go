@@ -126,8 +126,8 @@ func suggestJob(run repo.Run) tasks.Job[tasks.SuggestArgs] {
 	return tasks.Job[tasks.SuggestArgs]{RunID: repo.Hex(run.ID), Args: args, Attempt: 1, Draining: make(chan struct{})}
 }
 
-// The same request is not made twice, whoever asks. A request in SQL is the same request,
-// and a retry of the ended run is a new one.
+// While suggestions are waiting or being computed, every further request joins that run,
+// also one in SQL. After the run has ended, a request or a retry starts a new run.
 func TestSuggestionRequestsCoalesce(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, 0)

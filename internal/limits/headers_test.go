@@ -38,8 +38,8 @@ func parseField(t *testing.T, head http.Header, name string) map[string]map[stri
 }
 
 // The headers are structured fields with the parameters that
-// draft-ietf-httpapi-ratelimit-headers-10 defines, in its ranges. A client that has used up
-// its quota is told the same by RateLimit and by Retry-After.
+// draft-ietf-httpapi-ratelimit-headers-10 defines, in its ranges. When a client has used up
+// its quota, RateLimit and Retry-After agree on how long to wait.
 func TestRateLimitFields(t *testing.T) {
 	t.Parallel()
 	for name, rates := range map[string][2]int{"usual": {tenantPerMinute, keyPerMinute}, "a request in 20 seconds": {3, 3}} {

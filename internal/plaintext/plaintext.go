@@ -14,6 +14,8 @@
 // differ. The policy keeps the marks U+200E, U+200F and U+061C, because Hebrew and
 // Arabic names with Latin parts need them and they affect only adjacent characters. It
 // also keeps variation selectors, because Japanese names need them.
+//
+// [Count] and [Plural] write numbers for people.
 package plaintext
 
 import (
